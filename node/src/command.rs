@@ -8,7 +8,8 @@ use std::{
 use nearcast_core::{
     atlas::Atlas,
     config::ConfigError,
-    id::{ContentId, ContentKey},
+    id::{ContentId, ContentKey, ReaderId},
+    input::Reading,
     manifest::Manifest,
 };
 use tokio::{
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Pause { content: ContentKey, paused: bool, reply: oneshot::Sender<()> },
     /// Replace the rate limits of one download.
     LimitDownload { content: ContentKey, limits: DownloadLimits },
+    /// A reader is there now. `None`: it is gone.
+    Read { content: ContentKey, reader: ReaderId, reading: Option<Reading> },
     /// A run could not be read for the owner of a download, because it is bad.
     Unreadable { content: ContentKey, error: StoreError },
     /// List all contents.
@@ -71,6 +74,8 @@ pub(crate) struct DownloadParts {
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,
     pub(crate) store: watch::Receiver<Option<Weak<DiskStore>>>,
+    /// Changes when a run has come.
+    pub(crate) news: watch::Receiver<()>,
     pub(crate) outcome: watch::Receiver<Outcome>,
     pub(crate) seeded: watch::Receiver<bool>,
     pub(crate) cancelled: Arc<AtomicBool>,

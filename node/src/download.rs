@@ -17,7 +17,7 @@ use crate::{
     error::{DownloadError, ReaderError},
     holding::Holding,
     progress::{Progress, Summary},
-    reader::{FileReader, Source},
+    reader::{FileReader, Source, next_reader},
     store::{Store, Workers},
     vital::Vital,
 };
@@ -138,8 +138,7 @@ impl Download {
     /// Reads a file, also while it comes: `file` is its place in [`Manifest::files`], from 0. Waits
     /// until the metainfo is there and files on disk are checked.
     ///
-    /// The order in which runs come stays as it is, so a reader of a large file waits for its
-    /// beginning as long as for anything else.
+    /// What is read next comes before the rest: see [`FileReader`].
     ///
     /// # Errors
     /// If there is no such file, if it is not among the wanted ones, or if the download ends first.
@@ -176,8 +175,10 @@ impl Download {
             content: self.parts.content,
             store: Arc::downgrade(&store),
             workers: self.workers.clone(),
-            progress: self.progress(),
+            news: self.parts.news.clone(),
             commands: self.commands.clone(),
+            reader: next_reader(),
+            rate: 0,
         };
         Ok(FileReader::new(source, index, layout.file_bytes(index)))
     }

@@ -333,6 +333,13 @@ impl PeerBook {
         Some(key)
     }
 
+    /// Notes how long a peer took to answer a ping. Returns its number.
+    pub(crate) fn on_round_trip(&mut self, id: PeerId, rtt: Duration) -> Option<PeerKey> {
+        let &key = self.by_id.get(&id)?;
+        self.peers.get_mut(&key)?.round_trip = Some(rtt);
+        Some(key)
+    }
+
     /// The record by which others are told of a peer.
     pub(crate) fn record(&self, key: PeerKey) -> Option<PeerRecord> {
         let known = self.peers.get(&key)?;

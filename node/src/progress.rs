@@ -2,7 +2,14 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use nearcast_core::{asn::Asn, id::ContentId, signature::PublisherKey, stats::Traffic, tier::Tier};
+use nearcast_core::{
+    asn::Asn,
+    id::ContentId,
+    signature::PublisherKey,
+    slowness::Slow,
+    stats::{Streaming, Traffic},
+    tier::Tier,
+};
 
 use crate::imports::Imports;
 
@@ -39,6 +46,31 @@ pub struct Progress {
     pub neighbours: Vec<Neighbour>,
     /// Peers banned for corrupt data in this run.
     pub banned: u32,
+    /// How reading while it comes goes. `None`: nobody reads, or everything is here.
+    pub streaming: Option<Streaming>,
+    /// Why it is not faster, in the last second. `None`: everything is here, or it has just begun.
+    pub slow: Option<Slow>,
+    /// How many seconds it had which reason.
+    pub slow_seconds: SlowSeconds,
+}
+
+/// Seconds by the reason why a download was not faster in them. Each second has one reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlowSeconds([u32; Slow::ALL.len()]);
+
+impl SlowSeconds {
+    /// One more second.
+    pub(crate) fn add(&mut self, why: Slow) {
+        let place = Slow::ALL.iter().position(|known| *known == why);
+        if let Some(count) = place.and_then(|place| self.0.get_mut(place)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// The reasons that there were, and their seconds.
+    pub fn iter(&self) -> impl Iterator<Item = (Slow, u32)> + '_ {
+        Slow::ALL.into_iter().zip(self.0).filter(|&(_, seconds)| seconds > 0)
+    }
 }
 
 /// One neighbour in a [`Progress`].

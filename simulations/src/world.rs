@@ -375,6 +375,7 @@ impl World {
             let join = Event::Join(self.first_words(me));
             self.handle(me, Input::Event { content: ContentKey(content), event: join });
         }
+        self.tell_of_viewer(me);
         if boasts {
             self.schedule(now, me, Happening::Boast);
         }

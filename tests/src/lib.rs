@@ -17,6 +17,7 @@ pub mod internet;
 pub mod namespace;
 pub mod operated;
 pub mod place;
+pub mod player;
 pub mod probe;
 pub mod process;
 pub mod proxy;

@@ -7,6 +7,7 @@ mod get;
 mod info;
 mod key;
 mod man;
+mod play;
 mod publish;
 mod verify;
 
@@ -68,6 +69,13 @@ enum Command {
     /// (get -) leaves no keys.
     #[command(after_help = after(get::EXAMPLES))]
     Get(Box<get::Get>),
+    /// Show a film while it comes, in a player of yours.
+    ///
+    /// Starts the player with a URL on this machine. What it shows next is fetched first, from peers as far as they bring it in
+    /// time; nothing is shown that was not checked against its hash. Ends with the player. What came is kept: the same
+    /// command goes on where it stopped, and nearcast get fetches the rest.
+    #[command(after_help = after(play::EXAMPLES))]
+    Play(Box<play::Play>),
     /// Serve contents to many people: the program nearcast-seeder.
     ///
     /// The same as nearcast-seeder serve, which lies beside nearcast or in PATH and comes in a package of its own. All that
@@ -124,6 +132,7 @@ impl Command {
         match self {
             Command::Publish(publish) => publish.json,
             Command::Get(get) => get.json,
+            Command::Play(play) => play.json,
             Command::Info(info) => info.json,
             Command::Verify(verify) => verify.json,
             Command::Key(key) => key.json(),
@@ -137,6 +146,7 @@ impl Command {
         match self {
             Command::Publish(publish) => publish.quiet,
             Command::Get(get) => get.quiet,
+            Command::Play(play) => play.quiet,
             Command::Verify(verify) => verify.quiet,
             Command::Info(_) | Command::Key(_) | Command::Man(_) => false,
             Command::Demo(_) | Command::Completions(_) | Command::SampleConfig => false,
@@ -231,6 +241,7 @@ impl Command {
         match self {
             Command::Publish(publish) => publish.run(screen, signals).await,
             Command::Get(get) => get.run(screen, signals).await,
+            Command::Play(play) => play.run(screen, signals).await,
             // `main` handles doors before it parses the line, unless options stand in front of the
             // door.
             Command::Serve(_) => Err(Door::Serve.misplaced()),
@@ -284,6 +295,8 @@ mod tests {
             "nearcast get a.torrent --peer 10.0.0.1:80 --peer [::1]:5 --peer origin.example --listen *:7",
             "nearcast get --input-file list -i -",
             "nearcast get -",
+            "nearcast play a.torrent --player none --select *.mkv --bitrate 5Mbit --up 1M -o films",
+            "nearcast play a.torrent --json --tracker 10.0.0.1 --discover tracker",
             "nearcast get --check-config",
             "nearcast get --print-config --json",
             "nearcast sample-config",

@@ -92,6 +92,9 @@ pub(crate) enum CommandError {
     /// Options contradict each other or do not fit this content.
     #[error("{0}")]
     BadOption(String),
+    /// The player ended in trouble.
+    #[error("{0}")]
+    Player(String),
     /// Data differs from the manifest.
     #[error("{bad} of {files} files are missing or damaged")]
     Corrupt {
@@ -289,6 +292,7 @@ impl CommandError {
             }
             CommandError::Corrupt { .. } => Exit::Checksum,
             CommandError::Several { exit, .. } => *exit,
+            CommandError::Player(_) => Exit::Unknown,
             CommandError::Signal(signal) | CommandError::Stopped(signal) => (*signal).into(),
         }
     }

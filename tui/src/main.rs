@@ -14,6 +14,7 @@ mod publisher;
 mod report;
 mod screen;
 mod source;
+mod stream;
 mod units;
 
 use std::{env, ffi::OsString, process::ExitCode, time::Duration};

@@ -5,8 +5,10 @@ pub(crate) mod event;
 mod giving;
 pub(crate) mod lines;
 pub(crate) mod peers;
+pub(crate) mod stream;
 mod summary;
 pub(crate) mod text;
+mod why;
 
 use std::time::Instant;
 
@@ -129,6 +131,27 @@ impl Report {
         // The user stopped the download. How to continue is printed once for the whole command.
         if !matches!(error, CommandError::Stopped(_)) {
             self.screen.complain(&format!("{}: {error}", self.label));
+        }
+    }
+
+    /// News of a film that is shown while it comes.
+    pub(crate) fn on_streaming(&mut self, sentence: &str) {
+        match &self.voice {
+            Voice::Lines(_) | Voice::Bar(_) => self.screen.say(&format!("{}: {sentence}", self.label)),
+            // They have the figures at the end.
+            Voice::Events(_) | Voice::Silent => {}
+        }
+    }
+
+    /// The film is over, or whoever watched has gone.
+    pub(crate) fn on_played(&mut self, sentence: &str, event: &serde_json::Value) {
+        if let Voice::Bar(bar) = &mut self.voice {
+            bar.leave();
+        }
+        match &self.voice {
+            Voice::Events(_) => self.screen.data(&event.to_string()),
+            Voice::Lines(_) | Voice::Bar(_) => self.screen.say(&format!("{}: {sentence}", self.label)),
+            Voice::Silent => {}
         }
     }
 

@@ -4,12 +4,13 @@
 
 pub(crate) mod arrivals;
 mod check;
+mod deadline;
 mod filling;
+mod haste;
 pub(crate) mod picker;
 mod rating;
 pub(crate) mod requests;
 mod stealing;
-#[cfg(feature = "reasons")]
 mod waiting;
 pub mod web_pace;
 pub(crate) mod whole_pieces;
@@ -23,7 +24,7 @@ use crate::{
         run_set::RunSet,
     },
     context::Context,
-    download::{requests::Requests, whole_pieces::WholePieces},
+    download::{deadline::Deadlines, requests::Requests, whole_pieces::WholePieces},
     id::PeerKey,
     input::{Material, Via},
     links::{
@@ -70,6 +71,8 @@ pub(crate) struct Download {
     late_after: f32,
     groups: Groups,
     conduct: Conduct,
+    /// Who reads while it comes. `None`: nobody did.
+    deadlines: Option<Box<Deadlines>>,
 }
 
 impl Download {
@@ -98,6 +101,7 @@ impl Download {
             late_after: LATE_SECONDS,
             groups: Groups::default(),
             conduct: Conduct::default(),
+            deadlines: None,
         }
     }
 
@@ -182,6 +186,9 @@ impl Download {
         self.requests.close_peer(link.peer);
         self.groups.on_idle(link.peer, false);
         self.conduct.forget(link.peer);
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.forget(link.peer);
+        }
         if link.is_stranger()
             && !link.is_web_seed()
             && !link.is_late()
@@ -239,6 +246,7 @@ impl Download {
             self.availability.heap_bytes(),
             self.requests.heap_bytes(),
             self.conduct.heap_bytes(),
+            self.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_bytes()),
         ];
         parts.into_iter().chain([size_of::<Download>(), wanted]).sum()
     }

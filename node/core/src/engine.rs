@@ -221,6 +221,11 @@ impl Engine {
         self.slots.recount(self.swarms.iter().map(|(_, swarm)| swarm.demand(&self.config)));
     }
 
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Number of neighbours served at the moment, all contents together.
     pub fn unchoked(&self) -> u32 {
         self.unchoked

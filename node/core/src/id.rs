@@ -77,6 +77,10 @@ small_key! {
     /// One query to a directory. Its answer repeats the id.
     QueryId
 }
+small_key! {
+    /// Somebody who reads a content while it comes, as the shell numbers them.
+    ReaderId
+}
 
 #[cfg(test)]
 mod tests {

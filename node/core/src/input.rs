@@ -9,7 +9,7 @@ use crate::{
         layout::{Layout, RunIndex},
         run_set::RunSet,
     },
-    id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
+    id::{ContentKey, PeerKey, QueryId, ReaderId, RequestId, UploadId},
     message::{Message, Refusal},
     place::{locality::Locality, tier::Near},
     untrusted::Untrusted,
@@ -194,6 +194,40 @@ pub enum Event {
     RunsWithdrawn(Vec<RunIndex>),
     /// The disk is full (`true`), or has room again.
     DiskFull(bool),
+    /// Somebody reads the content while it comes, and is at another place now. What they read next is
+    /// due: see [`Reading`]. Of more than four readers, those are left who moved last.
+    Reader {
+        /// Who.
+        reader: ReaderId,
+        /// Where they are. `None`: they read no more.
+        reading: Option<Reading>,
+    },
+    /// How long a peer takes to answer a message. Told for contents with readers.
+    Rtt {
+        /// The peer.
+        peer: PeerKey,
+        /// There and back.
+        rtt: Duration,
+    },
+}
+
+/// Where a reader is, and how fast they go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The run that they read.
+    pub at: RunIndex,
+    /// The place in that run, in bytes.
+    pub offset: u32,
+    /// The end of the file that they read: the number after that of its last run.
+    pub end: u32,
+    /// How fast they read, in bytes a second. 0: not known.
+    pub rate: u32,
+    /// They go on by themselves from there. Else they stay until something else is told, as a film that
+    /// is paused.
+    pub running: bool,
+    /// The number after that of the last run that was given to them: they have read no further. A
+    /// player takes more than it shows.
+    pub taken: u32,
 }
 
 /// What [`Event::Join`] asks for.

@@ -104,6 +104,6 @@ pub use download::web_pace;
 pub use place::{addresses, asn, atlas, locality, outlook, prefix, scope, tier};
 pub use rates::bucket;
 pub use strangers::budget;
-pub use swarm::outcomes;
+pub use swarm::{outcomes, slowness};
 pub use upload::queue as upload_queue;
 pub use view::{Location, NoPeers, View};

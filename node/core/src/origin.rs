@@ -2,3 +2,4 @@
 
 pub(crate) mod rule;
 pub(crate) mod steering;
+pub(crate) mod top_up;

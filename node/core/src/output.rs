@@ -137,6 +137,12 @@ pub enum Why {
     TakenOver,
     /// It belongs to the piece that an HTTP server is asked for as a whole.
     Piece,
+    /// A reader needs it soon.
+    Due,
+    /// A reader needs it soon, and whom it was asked of will not bring it in time.
+    Late,
+    /// The origin tops up what peers bring for a reader.
+    TopUp,
 }
 
 impl Why {
@@ -150,6 +156,9 @@ impl Why {
             Why::Endgame => "endgame",
             Why::TakenOver => "taken over",
             Why::Piece => "whole piece",
+            Why::Due => "due soon",
+            Why::Late => "would come too late",
+            Why::TopUp => "origin tops up",
         }
     }
 }

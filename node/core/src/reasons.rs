@@ -30,6 +30,10 @@ pub enum TakenBack {
     Come,
     /// Its owner lost the run.
     Lost,
+    /// A reader needs it before its owner would bring it.
+    Due,
+    /// A reader went elsewhere, and what is there comes first.
+    Jumped,
 }
 
 /// Why payload was thrown away.
@@ -117,6 +121,8 @@ impl TakenBack {
             TakenBack::TurnedUp => "a peer has it now",
             TakenBack::Come => "came from elsewhere",
             TakenBack::Lost => "owner lost it",
+            TakenBack::Due => "due sooner than owner brings it",
+            TakenBack::Jumped => "reader went elsewhere",
         }
     }
 }

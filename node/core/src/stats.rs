@@ -27,6 +27,26 @@ pub struct Traffic {
     /// Bytes among all these that crossed the border of our own AS, as far as the ASes of both ends
     /// are known. 0 while our own AS is unknown: see [`crate::engine::Engine::locality`].
     pub imported: u64,
+    /// Bytes among `imported` that a reader could not wait for, and that came out of turn.
+    pub imported_late: u64,
+}
+
+/// How reading while downloading goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streaming {
+    /// Readers.
+    pub readers: u8,
+    /// What is here from the place of the reader who has least, in milliseconds of reading. `None`:
+    /// all of them have everything to the end.
+    pub buffer_ms: Option<u32>,
+    /// Runs taken over because they would have come too late.
+    pub rescued: u32,
+    /// Part of `rescued`: runs that may come twice, as there was no time to wait for either.
+    pub doubled: u32,
+    /// Bytes asked of origins because peers do not bring enough for readers.
+    pub topped_up: u64,
+    /// What origins may be asked for beyond what only they have, in bytes a second.
+    pub top_up_rate: u32,
 }
 
 impl AddAssign for Traffic {
@@ -36,6 +56,7 @@ impl AddAssign for Traffic {
         add(&mut self.origin, other.origin);
         add(&mut self.web_seed, other.web_seed);
         add(&mut self.imported, other.imported);
+        add(&mut self.imported_late, other.imported_late);
     }
 }
 
@@ -49,6 +70,7 @@ impl Traffic {
             origin: self.origin.saturating_sub(earlier.origin),
             web_seed: self.web_seed.saturating_sub(earlier.web_seed),
             imported: self.imported.saturating_sub(earlier.imported),
+            imported_late: self.imported_late.saturating_sub(earlier.imported_late),
         }
     }
 

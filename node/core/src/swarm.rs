@@ -15,7 +15,8 @@ pub mod outcomes;
 mod pausing;
 pub(crate) mod pursuit;
 pub(crate) mod ranking;
-#[cfg(feature = "reasons")]
+mod reading;
+pub mod slowness;
 mod stalling;
 mod starving;
 mod transfers;
@@ -68,7 +69,8 @@ pub struct Swarm {
 }
 
 /// Traffic of a swarm that has received nothing.
-static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0, imported: 0 };
+static NO_TRAFFIC: Traffic =
+    Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0, imported: 0, imported_late: 0 };
 
 /// A content whose manifest is known.
 #[derive(Debug)]
@@ -178,6 +180,8 @@ impl Swarm {
             Event::RunsLost(runs) => self.handle_runs_lost(ctx, runs),
             Event::RunsWithdrawn(runs) => self.handle_runs_withdrawn(ctx, runs),
             Event::DiskFull(full) => self.handle_disk_full(ctx, full),
+            Event::Reader { reader, reading } => self.handle_reader(ctx, reader, reading),
+            Event::Rtt { peer, rtt } => self.handle_rtt(peer, rtt),
         }
     }
 
@@ -313,6 +317,9 @@ impl Swarm {
                 download.share_web_seeds(ctx, &mut self.links, &held.have);
             }
             download.judge(ctx, &mut self.links);
+            if let Some(held) = &self.content {
+                download.look_at_readers(ctx, &self.links, &held.have);
+            }
         }
         self.survey(ctx);
         for peer in self.links.keys() {

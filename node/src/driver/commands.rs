@@ -28,6 +28,7 @@ impl Driver {
                 tell_owner(reply, ());
             }
             Command::LimitDownload { content, limits } => self.limit_download(content, limits),
+            Command::Read { content, reader, reading } => self.on_reader(content, reader, reading),
             Command::Unreadable { content, error } => self.on_store_failed(content, error),
             Command::List { reply } => tell_owner(reply, self.listed()),
             Command::Find { content, reply } => tell_owner(reply, self.download(content)),

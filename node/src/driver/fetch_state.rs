@@ -1,6 +1,7 @@
 //! What the owner of a download is told, and the state that this needs.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, Weak,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use nearcast_core::{
-    id::{ContentId, ContentKey, PeerKey},
+    id::{ContentId, ContentKey, PeerKey, ReaderId},
     input::Join,
     layout::{Layout, RunIndex},
     manifest::Manifest,
@@ -20,7 +21,7 @@ use nearcast_core::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{full_disk::FullDisk, rate::Rate};
+use super::{full_disk::FullDisk, rate::Rate, slow::Slowness};
 use crate::{
     command::{DownloadParts, Outcome},
     config::DownloadLimits,
@@ -38,6 +39,10 @@ pub(super) struct FetchState {
     pub(super) manifest: watch::Sender<Option<Arc<Manifest>>>,
     /// The store, once it is open.
     pub(super) store: watch::Sender<Option<Weak<DiskStore>>>,
+    /// Readers wait for it: it changes when a run has come.
+    pub(super) news: watch::Sender<()>,
+    /// Who reads while it comes.
+    pub(super) readers: BTreeSet<ReaderId>,
     pub(super) outcome: watch::Sender<Outcome>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
@@ -81,6 +86,8 @@ pub(super) struct FetchState {
     pub(super) up: Rate,
     /// Bytes that came from other ASes.
     pub(super) imports: Imports,
+    /// Why it is not faster.
+    pub(super) slowness: Slowness,
 }
 
 impl FetchState {
@@ -92,6 +99,8 @@ impl FetchState {
             progress: watch::Sender::new(Progress::default()),
             manifest: watch::Sender::new(None),
             store: watch::Sender::new(None),
+            news: watch::Sender::new(()),
+            readers: BTreeSet::new(),
             outcome: watch::Sender::new(None),
             seeded: watch::Sender::new(false),
             cancelled: Arc::new(AtomicBool::new(false)),
@@ -119,6 +128,7 @@ impl FetchState {
             down: Rate::new(now),
             up: Rate::new(now),
             imports: Imports::default(),
+            slowness: Slowness::default(),
         }
     }
 
@@ -130,6 +140,7 @@ impl FetchState {
             progress: self.progress.subscribe(),
             manifest: self.manifest.subscribe(),
             store: self.store.subscribe(),
+            news: self.news.subscribe(),
             outcome: self.outcome.subscribe(),
             seeded: self.seeded.subscribe(),
             cancelled: self.cancelled.clone(),

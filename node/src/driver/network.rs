@@ -72,9 +72,9 @@ impl Driver {
                 others_found.iter().for_each(|(_, at)| self.peers.on_other_found(key, at));
                 self.on_dial_failed(key, &reason);
             }
-            // The round-trip time decides nothing yet.
             NetEvent::Rtt { peer, connection, rtt } => {
-                tracing::trace!(%peer, %connection, ?rtt, "round trip")
+                tracing::trace!(%peer, %connection, ?rtt, "round trip");
+                self.on_round_trip(peer, rtt);
             }
             NetEvent::NewListenAddress(address) => tracing::debug!(%address, "listening"),
         }

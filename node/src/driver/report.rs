@@ -114,7 +114,7 @@ impl Driver {
 
     /// Reports progress to a download's owner.
     pub(super) fn report(&mut self, key: ContentKey) {
-        let neighbours = self.neighbours(key);
+        let (neighbours, moment) = (self.neighbours(key), self.now());
         let swarm = self.engine.swarm(key);
         let Some(content) = self.contents.get_mut(&key) else { return };
         let Some(state) = &mut content.fetch else { return };
@@ -142,10 +142,14 @@ impl Driver {
             progress.imports = self.engine.locality().asn.map(|_| state.imports.clone());
             progress.uploaded = swarm.uploaded();
             progress.wasted = swarm.wasted();
+            progress.streaming = swarm.streaming(moment);
             progress.rate_down = state.down.update(now, state.arrived.load(Ordering::Relaxed));
             progress.rate_up = state.up.update(now, swarm.uploaded());
         }
+        (progress.slow, progress.slow_seconds) = (state.slowness.now, state.slowness.seconds);
+        let rate_down = progress.rate_down;
         state.progress.send_replace(progress);
+        self.look_why(key, rate_down);
     }
 
     fn neighbours(&self, key: ContentKey) -> Vec<Neighbour> {

@@ -57,6 +57,7 @@ impl Driver {
         let first = fetch.is_some_and(|state| state.progress.borrow().received.total() == 0);
         // Told even if the link is gone: the run is on disk.
         self.input(content, Event::RunStored { peer, request: RequestId(request), run });
+        self.wake_readers(content);
         if first {
             // Owners wait for the first run. Later progress is reported several times a second
             // anyway.

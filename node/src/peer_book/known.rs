@@ -1,6 +1,6 @@
 //! What is known of one peer: its id, its connections, and the ports it claims.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use nearcast_core::{id::PeerKey, random::mix, registry::Endpoint, saturate::low_half};
@@ -31,6 +31,8 @@ pub(crate) struct Known {
     pub(super) alias_of: Option<PeerKey>,
     /// The peer is an HTTP server.
     pub(super) is_server: bool,
+    /// The last round trip that was measured.
+    pub(crate) round_trip: Option<Duration>,
 }
 
 impl Known {

@@ -168,6 +168,7 @@ fn watch(scenario: &Scenario) -> Watch {
         bitrate: part.bitrate.0,
         start_bytes: bytes(part.buffer_seconds),
         resume_bytes: bytes(part.resume_seconds),
+        told: part.told,
     }
 }
 

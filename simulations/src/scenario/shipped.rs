@@ -44,6 +44,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "origin-loss"
     "outages"
     "slow-uplinks"
+    "streaming"
     "viewers"
 ];
 

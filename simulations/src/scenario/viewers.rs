@@ -8,8 +8,9 @@ use super::{
     error::{ScenarioError, check},
 };
 
-/// Peers that watch the content from its start while it comes. They download as all others do: the
-/// world observes when play in order would start and stall, and tells nobody.
+/// Peers that watch the content from its start while it comes. The world observes when play in order
+/// would start and stall. It tells nobody, and they download as all others do; or it tells their
+/// engines, which then see to it that what is played next comes in time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ViewersPart {
@@ -21,6 +22,8 @@ pub struct ViewersPart {
     pub buffer_seconds: f64,
     /// How much is held in order before play goes on after a stall, in seconds of play.
     pub resume_seconds: f64,
+    /// Their engines are told of where they are.
+    pub told: bool,
 }
 
 impl Default for ViewersPart {
@@ -30,6 +33,7 @@ impl Default for ViewersPart {
             bitrate: Bytes(500_000),
             buffer_seconds: 5.0,
             resume_seconds: 2.0,
+            told: false,
         }
     }
 }

@@ -157,6 +157,7 @@ impl World {
         if let Some(bargains) = &mut peer.bargains {
             bargains.deal(from).came += bytes;
         }
+        self.tell_of_viewer(me);
     }
 
     /// A client with a large view links to everybody who is there.

@@ -1,15 +1,21 @@
 //! A viewer's play: when it would start, stall and go on, if the content were played in order while
 //! it comes.
 //!
-//! This observes and steers nothing: no engine hears of it. So whatever policy chooses the runs, the
-//! figures mean the same.
+//! This observes, and whatever policy chooses the runs, the figures mean the same. An engine hears of
+//! it only if its scenario says so: then it is told where its viewer is, and whether they play.
 //!
 //! Play starts once so many bytes are there in order, or all. It stalls when it has played all that
 //! is there in order, and goes on once so many bytes more are there.
 
 use std::time::Duration;
 
-use nearcast_core::{layout::Layout, run_set::RunSet, time::Timestamp};
+use nearcast_core::{
+    id::{PeerKey, ReaderId},
+    input::{Event, Reading},
+    layout::Layout,
+    run_set::RunSet,
+    time::Timestamp,
+};
 
 use super::{
     World,
@@ -28,6 +34,8 @@ pub struct Watch {
     pub start_bytes: u64,
     /// What must be there in order, unplayed, before play goes on after a stall, in bytes.
     pub resume_bytes: u64,
+    /// The viewer's engine is told of where they are.
+    pub told: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +65,8 @@ pub(super) struct Player {
     smooth: Duration,
     /// When the viewer went. `None`: it is there.
     gone: Option<Timestamp>,
+    /// What its engine was told last.
+    told: Option<Play>,
 }
 
 impl Player {
@@ -74,7 +84,26 @@ impl Player {
             stalled: Duration::ZERO,
             smooth: Duration::ZERO,
             gone: None,
+            told: None,
         }
+    }
+
+    /// Where the viewer is, if their engine is to be told and does not know it.
+    fn news(&mut self, now: Timestamp, layout: &Layout) -> Option<Reading> {
+        let news = self.watch.told && self.told.replace(self.play) != Some(self.play);
+        let (played, running) = match self.play {
+            Play::Waits { played, .. } => (played, false),
+            Play::Plays { since, from } => {
+                let nanos = u128::from(self.watch.bitrate) * now.since(since).as_nanos();
+                (from + u64::try_from(nanos / NANOS).unwrap_or(u64::MAX), true)
+            }
+        };
+        let run_bytes = u64::from(layout.run_bytes());
+        let at = layout.run_index(u32::try_from(played / run_bytes).ok()?)?;
+        let rate = u32::try_from(self.watch.bitrate).unwrap_or(u32::MAX);
+        let offset = (played % run_bytes) as u32;
+        let end = layout.runs();
+        news.then_some(Reading { at, offset, end, rate, running, taken: end })
     }
 
     /// How long this many bytes play.
@@ -177,6 +206,15 @@ impl Peer {
 }
 
 impl World {
+    /// Tells a viewer's engine where they are, if it is to know and does not.
+    pub(super) fn tell_of_viewer(&mut self, me: PeerKey) {
+        let (now, layout) = (self.now, self.layout.clone());
+        let player = self.peer_mut(me).player.as_mut();
+        if let Some(reading) = player.and_then(|player| player.news(now, &layout)) {
+            self.event(me, me, Event::Reader { reader: ReaderId(0), reading: Some(reading) });
+        }
+    }
+
     /// What came of a viewer's play. `None`: the peer is no viewer, or never came.
     pub(super) fn viewed(&self, peer: &Peer) -> Option<Viewed> {
         let player = peer.player.as_deref().filter(|_| peer.stage != Stage::Before)?;
@@ -196,7 +234,7 @@ mod tests {
     }
 
     /// A run plays for a second; play starts with two and goes on with one.
-    const WATCH: Watch = Watch { bitrate: RUN, start_bytes: 2 * RUN, resume_bytes: RUN };
+    const WATCH: Watch = Watch { bitrate: RUN, start_bytes: 2 * RUN, resume_bytes: RUN, told: false };
 
     /// What came of runs that came at these moments, in milliseconds, ten seconds after the last.
     fn viewed(watch: Watch, runs: u64, arrivals: &[(u64, u32)]) -> Viewed {

@@ -2,6 +2,7 @@
 //! seeding goals.
 
 pub(super) mod options;
+mod pour;
 mod pressed;
 mod remembered;
 pub(crate) mod setting;
@@ -28,7 +29,7 @@ use tokio::{
 };
 
 use self::{
-    options::{Discover, Options, state_dir},
+    options::{Options, state_dir},
     pressed::Pressed,
     setting::Setting,
     sources::Wanted,
@@ -56,6 +57,7 @@ Examples:
   nearcast get film.torrent -o films --peer origin.example
   nearcast get https://example.org/film.torrent --down 40Mbit --seed ratio:1
   nearcast get --input-file links.txt --json | jq .    several, told to a program
+  nearcast get film.torrent -o - | sha256sum           to another program, in order
   nearcast get --check-config                          what is set, and where";
 
 /// Options of `get`.
@@ -110,6 +112,9 @@ impl Get {
             signal = signals.first() => return Err(CommandError::Stopped(signal)),
         };
         let (wanted, mut ends) = (wanted.contents, wanted.ends);
+        if options.is_to_stdout() {
+            return pour::pour(&self, &options, wanted, ends, screen, signals).await;
+        }
         if !wanted.is_empty() {
             let plan =
                 Plan::make(options.atlas.as_ref(), options.atlas_key.as_ref(), |text| screen.warn(text))?;
@@ -173,16 +178,11 @@ impl Get {
     }
 
     fn fetch(&self, options: &Options, named: Named) -> Fetch {
-        let directories = match options.discover.contains(&Discover::Tracker) {
-            true => remembered::directories(state_dir(), options, &named),
-            false => Vec::new(),
-        };
         Fetch {
             overwrite: self.overwrite,
             select: self.select.clone(),
             web_seeds: self.web_seed.clone(),
-            directories,
-            ..options.fetch(named.into_source(), &options.output)
+            ..options.fetch_named(named)
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
+use nearcast_core::{id::ContentId, paths::printable, slowness::Slow, stats::Traffic, tier::Tier};
 use nearcast_node::{
     imports::Imports,
     progress::{Neighbour, Phase, Progress, Summary},
@@ -53,6 +53,12 @@ enum Event<'a> {
         /// Number of connected peers, with origins and web seeds.
         peers: usize,
         peers_by_tier: PeersByTier<'a>,
+        /// Why it was not faster in the last second; null if everything is here.
+        why: Option<&'static str>,
+        /// Seconds by the reason of each.
+        seconds_by_why: BTreeMap<&'static str, u32>,
+        /// What is here of what is read next, in seconds; null if nobody reads, or all is here.
+        buffer_seconds: Option<f64>,
     },
     /// The list of peers: every few seconds while there are peers, and on SIGUSR1.
     Peers {
@@ -301,6 +307,7 @@ impl Events {
     }
 
     fn progress(&self, progress: &Progress) -> String {
+        let buffer_ms = progress.streaming.and_then(|streaming| streaming.buffer_ms);
         Event::Progress {
             content: &self.content,
             name: printable(&progress.name),
@@ -313,6 +320,13 @@ impl Events {
             eta_seconds: remaining(progress).map(|left| left.as_secs_f64()),
             peers: progress.neighbours.len(),
             peers_by_tier: PeersByTier(&progress.neighbours),
+            why: progress.slow.map(Slow::name),
+            seconds_by_why: progress
+                .slow_seconds
+                .iter()
+                .map(|(why, seconds)| (why.name(), seconds))
+                .collect(),
+            buffer_seconds: buffer_ms.map(|millis| f64::from(millis) / 1e3),
         }
         .line()
     }

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
+use nearcast_core::{
+    id::ContentId,
+    paths::printable,
+    stats::{Streaming, Traffic},
+    tier::Tier,
+};
 use nearcast_node::progress::{Phase, Progress};
 
+use super::why::sentence;
 use crate::units::{Bytes, Rate, Span, percent};
 
 /// How to call a content: its name, or its id until the name is known.
@@ -38,11 +44,22 @@ fn downloading(progress: &Progress) -> String {
     let mut parts = vec![share(progress), shown_rate(progress.rate_down)];
     parts.extend(remaining(progress).map(|left| format!("{} left", Span(left))));
     parts.push(neighbours(progress));
+    parts.extend(progress.streaming.as_ref().and_then(buffer));
     let received = progress.received;
     if received.total() > 0 {
         parts.push(format!("{}% from peers", percent(received.from_peers(), received.total())));
     }
-    parts.join(", ")
+    let mut said = parts.join(", ");
+    if let Some(why) = progress.slow.and_then(sentence) {
+        said += &format!("; {why}");
+    }
+    said
+}
+
+/// What is here of what is read next, as time.
+fn buffer(streaming: &Streaming) -> Option<String> {
+    let buffer = Duration::from_millis(streaming.buffer_ms?.into());
+    Some(format!("buffer {}", Span(buffer)))
 }
 
 /// A rate; a dash if it is not known.

@@ -98,6 +98,9 @@ impl Download {
             }
         }
         self.groups.on_come(links.get(peer), run);
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.on_come(run, bytes, is_origin);
+        }
         self.missing = self.missing.saturating_sub(self.wants(run).into());
         (Arrival::New, if is_false_answer { Verdict::Ban } else { Verdict::Bear })
     }

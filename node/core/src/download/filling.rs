@@ -6,7 +6,7 @@ use super::Download;
 use crate::{
     content::{held::Held, layout::RunIndex, run_set::RunSet},
     context::Context,
-    download::picker::Sight,
+    download::{haste::is_for_reader, picker::Sight},
     id::PeerKey,
     input::Via,
     links::{
@@ -71,8 +71,12 @@ impl Download {
             if is_trial && !link.is_web_seed() && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
                 return;
             }
+            let is_near =
+                self.deadlines.as_ref().is_some_and(|it| it.window().contains(RunIndex::new(runs.start)));
             match link.is_web_seed() {
                 true => self.pieces.go_on_from(runs.end),
+                // Where a reader is, others read, too: what is for anybody is looked for elsewhere.
+                false if is_near => {}
                 false => self.cursor = runs.end,
             }
             for run in runs.map(RunIndex::new).filter(|&run| !have.contains(run)) {
@@ -81,7 +85,11 @@ impl Download {
                     true => self.why_taken(ctx.now, links, run),
                     false => TakenBack::Overdue,
                 };
-                if let Some(owner) = self.withdraw(ctx, links, run, reason) {
+                let owner = match why {
+                    Why::Late => self.rescue(ctx, links, run),
+                    _ => self.withdraw(ctx, links, run, reason),
+                };
+                if let Some(owner) = owner {
                     self.on_robbed(ctx, links, owner);
                 }
                 self.request(ctx, links, peer, run, why);
@@ -99,40 +107,25 @@ impl Download {
         dialing: bool,
     ) -> Option<(Range<u32>, Why)> {
         let theirs = ctx.map(link.peer)?;
+        // What a reader needs soon waits for no turn, and for nobody who is being dialled.
+        let due = self.next_due(ctx, links, have, link, theirs);
+        if let Some(due) = due.and_then(|due| self.whole(link, due)) {
+            return Some(due);
+        }
+        let is_read = self.deadlines.as_ref().is_some_and(|it| it.is_read());
         let allowance = match link.is_origin() {
+            // What peers do not bring in time is topped up: that is enough, however slow they are.
+            true if is_read => self.origin.allowance(ctx.now, dialing).at_most(Allowance::Unshared),
             true => self.origin.allowance(ctx.now, dialing),
             false => Allowance::All,
         };
-        let group = self.groups.gate(link);
-        let gate = group.filter(|_| !self.is_endgame());
+        let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
         let is_early = gate.is_none() && link.is_outside() && self.origin.is_early(ctx.now, dialing);
         if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness.tiers {
             return None;
         }
-        let mut sight = Sight {
-            theirs,
-            mine: have,
-            busy: self.requests.busy(),
-            wanted: self.wanted.as_ref(),
-            availability: &self.availability,
-            unshared_only: allowance == Allowance::Unshared,
-            open: None,
-            shut: None,
-        };
-        let picked = match (link.is_web_seed(), gate) {
-            (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random).map(|runs| (runs, Why::Piece)),
-            (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor)
-                .or_else(|| self.pick_from_idle(link, &sight)),
-            (false, None) => {
-                let why = match (group, sight.unshared_only) {
-                    (Some(_), _) => Why::Endgame,
-                    (None, true) => Why::Unshared,
-                    (None, false) => Why::Rarest,
-                };
-                sight.pick(self.cursor).map(|run| (only(run), why))
-            }
-        };
-        if picked.is_some() {
+        let picked = self.pick(ctx, have, link, theirs, allowance);
+        if picked.is_some() || is_read && link.is_origin() {
             return picked;
         }
         // A coin, because everybody hears of a new holder at once: half of those who wait
@@ -157,6 +150,84 @@ impl Download {
         Some((only(run), Why::Idle))
     }
 
+    /// A run that is due, as what is asked for: web seeds give whole pieces, and only those of which nothing is on its way.
+    fn whole(&self, link: &Link, (run, why): (RunIndex, Why)) -> Option<(Range<u32>, Why)> {
+        if !link.is_web_seed() {
+            return Some((only(run), why));
+        }
+        let runs = self.layout.piece_runs(self.layout.run(run).piece);
+        let is_free = |run| !self.requests.busy().contains(RunIndex::new(run));
+        runs.clone().all(is_free).then_some((runs, why))
+    }
+
+    /// What to ask a neighbour for that was asked of nobody yet. What readers need comes first, but for a part of the
+    /// requests.
+    fn pick(
+        &mut self,
+        ctx: &mut Context<'_>,
+        have: &RunSet,
+        link: &Link,
+        theirs: Held<'_>,
+        allowance: Allowance,
+    ) -> Option<(Range<u32>, Why)> {
+        let group = self.groups.gate(link);
+        let gate = group.filter(|_| !self.is_endgame());
+        let mut sight = Sight {
+            theirs,
+            mine: have,
+            busy: self.requests.busy(),
+            wanted: self.wanted.as_ref(),
+            availability: &self.availability,
+            unshared_only: allowance == Allowance::Unshared,
+            open: None,
+            shut: None,
+            within: None,
+        };
+        let read = self.deadlines.as_deref().filter(|it| it.is_read());
+        // What peers have, however slow they are, an origin only tops up.
+        let (near, anywhere) = match read {
+            Some(it) if link.is_origin() => (Some(it.alone_near()), Some(it.alone())),
+            Some(it) => (Some(it.window()), None),
+            None => (None, None),
+        };
+        let anywhere = (anywhere, self.cursor);
+        let passes = match read {
+            Some(it) if !it.is_for_anything() => [Some((near, it.front(ctx.now))), Some(anywhere)],
+            _ => [Some(anywhere), None],
+        };
+        for (pass, (within, cursor)) in passes.into_iter().flatten().enumerate() {
+            sight.within = within;
+            let picked = match (link.is_web_seed(), gate) {
+                (true, _) => {
+                    let picked = self.pieces.pick(&self.layout, &sight, ctx.random);
+                    picked.map(|runs| (runs, Why::Piece))
+                }
+                (false, Some(group)) => {
+                    pick_within(group, link, &mut sight, cursor).or_else(|| self.pick_from_idle(link, &sight))
+                }
+                (false, None) => {
+                    let why = match (group, sight.unshared_only) {
+                        (Some(_), _) => Why::Endgame,
+                        (None, true) => Why::Unshared,
+                        (None, false) => Why::Rarest,
+                    };
+                    sight.pick(cursor).map(|run| (only(run), why))
+                }
+            };
+            if picked.is_some() {
+                return picked;
+            }
+            let window = read.filter(|_| pass == 0 && link.is_origin() && self.may_top_up(false));
+            if let Some((window, front)) = window.map(|it| (it.window(), it.front(ctx.now))) {
+                let topped_up = Sight { unshared_only: false, within: Some(window), ..sight };
+                if let Some(run) = topped_up.first_from(front) {
+                    return self.whole(link, (run, Why::TopUp));
+                }
+            }
+        }
+        None
+    }
+
     fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex, why: Why) {
         let Some(link) = links.get_mut(peer) else { return };
         link.in_flight = link.in_flight.saturating_add(1);
@@ -167,7 +238,11 @@ impl Download {
         if why == Why::Idle {
             self.groups.on_taken_from_idle();
         }
-        let exact = link.is_origin() && !link.is_web_seed() && !self.may_steer(peer);
+        let steers = self.may_steer(peer) && !is_for_reader(why);
+        let exact = link.is_origin() && !link.is_web_seed() && !steers;
+        if let Some(link) = links.get(peer) {
+            self.note_for_readers(ctx.now, link, run, why);
+        }
         let request = self.requests.open(ctx.now, peer, run);
         ctx.put(Action::Request { peer, request, run, exact, why });
     }

@@ -36,6 +36,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) open: Option<&'a RunSet>,
     /// What our group has; none = nothing.
     pub(crate) shut: Option<&'a RunSet>,
+    /// Where a reader needs it; none = anywhere.
+    pub(crate) within: Option<&'a RunSet>,
 }
 
 impl Sight<'_> {
@@ -43,7 +45,14 @@ impl Sight<'_> {
         let wanted = self.wanted.map_or(u64::MAX, |wanted| wanted.words()[at]);
         let open = self.open.map_or(u64::MAX, |open| open.words()[at]);
         let shut = self.shut.map_or(0, |shut| shut.words()[at]);
-        self.theirs.word(at) & wanted & open & !shut & !self.mine.words()[at] & !self.busy.words()[at]
+        let within = self.within.map_or(u64::MAX, |within| within.words()[at]);
+        self.theirs.word(at)
+            & wanted
+            & open
+            & within
+            & !shut
+            & !self.mine.words()[at]
+            & !self.busy.words()[at]
     }
 
     /// The rarest run to ask for, looking from `start` on and round; none if there is none.
@@ -120,6 +129,7 @@ mod tests {
             unshared_only: false,
             open: None,
             shut: None,
+            within: None,
         };
         sight.pick(start).map(RunIndex::get)
     }
@@ -166,6 +176,7 @@ mod tests {
             unshared_only: false,
             open: None,
             shut: None,
+            within: None,
         };
         assert_eq!(sight.pick(0), Some(RunIndex::new(7)));
         assert_eq!(sight.pick(8), Some(RunIndex::new(7)));
@@ -188,6 +199,7 @@ mod tests {
             unshared_only: true,
             open: None,
             shut: None,
+            within: None,
         };
         assert_eq!(sight.pick(0), Some(RunIndex::new(2)));
         let busy = set(4, &[2]);

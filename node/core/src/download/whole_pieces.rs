@@ -111,6 +111,7 @@ mod tests {
             unshared_only: true,
             open: None,
             shut: None,
+            within: None,
         };
         pieces.pick(&layout(), &sight, &mut Random::new(1))
     }

@@ -29,7 +29,7 @@ const PEERS_HAVE: Duration = Duration::from_secs(1);
 const PEERS_SECONDS_MAX: f32 = 20.0;
 
 /// What a leecher may ask an origin for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Allowance {
     /// Nothing for now: peers are being dialled.
     Nothing,
@@ -37,6 +37,13 @@ pub(crate) enum Allowance {
     Unshared,
     /// Any run: peers are silent, or much too slow.
     All,
+}
+
+impl Allowance {
+    /// The smaller of two.
+    pub(crate) fn at_most(self, most: Allowance) -> Allowance {
+        self.min(most)
+    }
 }
 
 /// The leecher's half of the rule.

@@ -94,9 +94,12 @@ impl Swarm {
             None => Giver::Peer(Tier::Unknown),
         };
         let imported = if link.is_some_and(Link::is_foreign) { bytes } else { 0 };
+        let is_late = self.download.as_mut().is_some_and(|download| download.take_late_import(run));
         let traffic = self.traffic.get_or_insert_default();
         traffic.add(giver, u64::from(bytes));
         traffic.imported = traffic.imported.saturating_add(imported.into());
+        let late = if is_late { imported } else { 0 };
+        traffic.imported_late = traffic.imported_late.saturating_add(late.into());
         if arrival == Arrival::Duplicate {
             let otherwise = match link {
                 _ if self.download.is_none() => Wasted::Complete,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use nearcast_core::{
     asn::Asn,
     config::{Config, FindingConfig, LinkConfig, UploadConfig},
-    id::{ContentKey, PeerKey, QueryId, RequestId},
-    input::{Candidate, Event, Input, Join, ManifestFailure, Neighbour, RunFailure, Via},
+    id::{ContentKey, PeerKey, QueryId, ReaderId, RequestId},
+    input::{Candidate, Event, Input, Join, ManifestFailure, Neighbour, Reading, RunFailure, Via},
     layout::RunIndex,
     locality::Locality,
     message::{Message, Refusal},
@@ -17,7 +17,7 @@ use nearcast_core::{
 use super::{Shell, bare_join};
 
 /// Kinds of [`Step`].
-pub(crate) const KINDS: u8 = 30;
+pub(crate) const KINDS: u8 = 31;
 pub(crate) const RUNS: u64 = 24;
 pub(crate) const PEERS: u32 = 14;
 pub(crate) const CONTENTS: u32 = 3;
@@ -133,6 +133,7 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
             shell.heard(content, news.map(|(ahead, run)| (PeerKey(peer.0 + ahead), run)).collect());
         }
         29 => coming(shell, step),
+        30 => read(shell, step),
         _ => shell.pass(Duration::from_millis(u64::from(number) % 3_000)),
     }
 }
@@ -158,6 +159,21 @@ fn coming(shell: &mut Shell, step: Step) {
     let open = shell.links.get(&(content, peer)).and_then(|link| link.open.keys().next());
     let request = open.copied().unwrap_or(RequestId(any_u32(number)));
     shell.event(content, Event::Coming { peer, request });
+}
+
+/// Somebody reads, goes elsewhere or no longer reads; or a round trip was measured.
+fn read(shell: &mut Shell, step: Step) {
+    let Step { content, peer, number, .. } = step;
+    if number % 8 == 7 {
+        let rtt = Duration::from_millis(u64::from(number));
+        return shell.event(content, Event::Rtt { peer, rtt });
+    }
+    let (at, end) = (shell.run(u32::from(number) / 8), shell.runs());
+    let rate = if number % 32 == 5 { 0 } else { u32::from(number) * 16 };
+    let taken = shell.run(u32::from(number) / 5).get();
+    let reading = Reading { at, offset: u32::from(number), end, rate, running: number % 3 > 0, taken };
+    let reader = ReaderId(u32::from(number % 6));
+    shell.event(content, Event::Reader { reader, reading: (number % 8 > 0).then_some(reading) });
 }
 
 /// Answers a request that was cancelled, or one that was never made.

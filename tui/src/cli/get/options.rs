@@ -16,8 +16,11 @@ use nearcast_node::{
 };
 use nearcast_service::{config::Layers, flight, units::parse_duration};
 
-use super::setting::{NO_PROXY, Setting};
-use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher};
+use super::{
+    remembered,
+    setting::{NO_PROXY, Setting},
+};
+use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher, source::Named};
 
 /// Ways to find peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,6 +174,21 @@ impl Options {
             state_dir: state_dir(),
             ..Fetch::new(source, folder)
         }
+    }
+
+    /// The fetch of what a command line names. If nobody is named, directories are asked that are
+    /// remembered.
+    pub(in crate::cli) fn fetch_named(&self, named: Named) -> Fetch {
+        let directories = match self.discover.contains(&Discover::Tracker) {
+            true => remembered::directories(state_dir(), self, &named),
+            false => Vec::new(),
+        };
+        Fetch { directories, ..self.fetch(named.into_source(), &self.output) }
+    }
+
+    /// Whether the content goes to standard output.
+    pub(super) fn is_to_stdout(&self) -> bool {
+        self.output.as_os_str() == "-"
     }
 
     /// The configuration of the node.

@@ -116,7 +116,10 @@ pub(crate) static TABLE: [About; 16] = [
         ("output", "DIR"),
         Kind::Path,
         (".", ""),
-        ("Folder to download to.", "In a file a folder is relative to that of the file."),
+        (
+            "Folder to download to; get -o - writes one file to standard output, in order and while it comes.",
+            "In a file a folder is relative to that of the file.",
+        ),
     ),
     row(
         Setting::Peer,

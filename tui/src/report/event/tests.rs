@@ -1,4 +1,4 @@
-use nearcast_core::asn::Asn;
+use nearcast_core::{asn::Asn, stats::Streaming};
 use nearcast_node::{
     error::{Attempt, Attempts, DownloadError, Reasons},
     progress::Stall,
@@ -112,7 +112,9 @@ fn progress_is_told_twice_a_second_at_most_and_nothing_is_forgotten() {
 #[test]
 fn progress_has_every_key_of_the_contract() {
     let mut events = Events::new(CONTENT);
-    let progress = Progress { durable_bytes: 40_000_000, rate_up: Some(1.9), ..halfway() };
+    let streaming = Some(Streaming { buffer_ms: Some(1_500), ..Streaming::default() });
+    let slow = Some(Slow::OwnLimit);
+    let progress = Progress { durable_bytes: 40_000_000, rate_up: Some(1.9), streaming, slow, ..halfway() };
     let lines = tell(&mut events, Instant::now(), &progress, true);
     let expected = json!({
         "event": "progress", "content": CONTENT.to_string(), "name": "film\\x1b[31m.mkv", "phase": "downloading",
@@ -122,6 +124,7 @@ fn progress_has_every_key_of_the_contract() {
             "lan": 0, "prefix24": 1, "prefix16": 0, "same_as": 0, "adjacent_as": 0, "remote": 1, "unknown": 0,
             "origin": 1, "web_seed": 0,
         },
+        "why": "own_limit", "seconds_by_why": {}, "buffer_seconds": 1.5,
     });
     let mut told = parse(&timeless(&lines[1]));
     assert!(!told["name"].as_str().unwrap().contains('\u{1b}'));

@@ -58,6 +58,9 @@ pub(crate) enum Way {
     None,
 }
 
+/// Round trips that differ by less, or by less than a quarter, are the same.
+const ROUND_TRIP_SLACK: Duration = Duration::from_millis(10);
+
 /// All peers known.
 #[derive(Debug)]
 pub(crate) struct PeerBook {
@@ -333,10 +336,20 @@ impl PeerBook {
         Some(key)
     }
 
-    /// Notes how long a peer took to answer a ping. Returns its number.
+    /// Notes how long a peer took to answer a ping. Returns its number if that is news.
     pub(crate) fn on_round_trip(&mut self, id: PeerId, rtt: Duration) -> Option<PeerKey> {
         let &key = self.by_id.get(&id)?;
-        self.peers.get_mut(&key)?.round_trip = Some(rtt);
+        let known = &mut self.peers.get_mut(&key)?.round_trip;
+        // Most pings say the same as the one before. A service with thousands of peers does nothing
+        // about those.
+        let is_same = |known: Duration| {
+            let change = rtt.abs_diff(known);
+            change <= ROUND_TRIP_SLACK || change.saturating_mul(4) <= known
+        };
+        if known.is_some_and(is_same) {
+            return None;
+        }
+        *known = Some(rtt);
         Some(key)
     }
 

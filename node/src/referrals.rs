@@ -25,10 +25,7 @@ use nearcast_core::{
     tier::Proximity,
     time::Timestamp,
 };
-use tokio::{
-    sync::watch,
-    time::{timeout, timeout_at},
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::{compat::FuturesAsyncReadCompatExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -120,7 +117,7 @@ impl Referrals {
         if matches!(step, Step::LookUp(_) | Step::Ask(_)) {
             let (walker, content) = (self.shared.clone(), wish.content);
             shared.tasks.spawn(async move {
-                let walk = timeout(2 * WALK_MAX, walker.walk(content, step));
+                let walk = timeout(WALK_MAX.saturating_mul(2), walker.walk(content, step));
                 // A walk that takes too long is over as well.
                 let _ = walker.stop.run_until_cancelled(walk).await;
                 walker.decides().end(walker.now(), &content);
@@ -128,12 +125,11 @@ impl Referrals {
             });
         }
         if is_under_way && wish.waits {
-            let until = tokio::time::Instant::now() + WALK_MAX;
             let over = async {
                 while shared.decides().walks(shared.now(), &wish.content) && ended.changed().await.is_ok() {}
             };
             // What has come until then is told.
-            let _ = timeout_at(until, over).await;
+            let _ = timeout(WALK_MAX, over).await;
         }
         let (now, asker) = (shared.now(), (&wish.content, &wish.asker, wish.ip));
         let told = shared.directory.with_locator(|locator: &dyn Locator| {

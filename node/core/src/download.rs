@@ -15,7 +15,7 @@ mod waiting;
 pub mod web_pace;
 pub(crate) mod whole_pieces;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     content::{
@@ -32,6 +32,7 @@ use crate::{
         conduct::Conduct,
         groups::{Groups, Standing},
         peers::{Link, Links},
+        trips::Trips,
     },
     origin::rule::{LATE_SECONDS, OriginRule},
     reasons::TakenBack,
@@ -73,6 +74,7 @@ pub(crate) struct Download {
     conduct: Conduct,
     /// Who reads while it comes. `None`: nobody did.
     deadlines: Option<Box<Deadlines>>,
+    trips: Trips,
 }
 
 impl Download {
@@ -102,6 +104,7 @@ impl Download {
             groups: Groups::default(),
             conduct: Conduct::default(),
             deadlines: None,
+            trips: Trips::default(),
         }
     }
 
@@ -146,6 +149,11 @@ impl Download {
         self.origin.early_until()
     }
 
+    /// A neighbour takes so long to answer a message.
+    pub(crate) fn on_trip(&mut self, peer: PeerKey, rtt: Duration) {
+        self.trips.note(peer, rtt);
+    }
+
     /// A neighbour is new.
     pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &mut Link, theirs: Held<'_>) {
         // Whom we would not ask now is no holder before it brings something, nor is anybody new after too many let us down.
@@ -186,9 +194,7 @@ impl Download {
         self.requests.close_peer(link.peer);
         self.groups.on_idle(link.peer, false);
         self.conduct.forget(link.peer);
-        if let Some(deadlines) = &mut self.deadlines {
-            deadlines.forget(link.peer);
-        }
+        self.trips.forget(link.peer);
         if link.is_stranger()
             && !link.is_web_seed()
             && !link.is_late()
@@ -247,6 +253,7 @@ impl Download {
             self.requests.heap_bytes(),
             self.conduct.heap_bytes(),
             self.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_bytes()),
+            self.trips.heap_bytes(),
         ];
         parts.into_iter().chain([size_of::<Download>(), wanted]).sum()
     }

@@ -202,7 +202,7 @@ pub enum Event {
         /// Where they are. `None`: they read no more.
         reading: Option<Reading>,
     },
-    /// How long a peer takes to answer a message. Told for contents with readers.
+    /// How long a neighbour takes to answer a message, as measured last.
     Rtt {
         /// The peer.
         peer: PeerKey,

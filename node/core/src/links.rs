@@ -11,3 +11,4 @@ pub(crate) mod groups;
 pub(crate) mod inflow;
 pub(crate) mod peers;
 pub(crate) mod ring;
+pub(crate) mod trips;

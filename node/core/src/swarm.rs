@@ -16,6 +16,7 @@ mod pausing;
 pub(crate) mod pursuit;
 pub(crate) mod ranking;
 mod reading;
+mod received;
 pub mod slowness;
 mod stalling;
 mod starving;
@@ -23,6 +24,7 @@ mod transfers;
 
 use std::{sync::Arc, time::Duration};
 
+use self::received::{NO_TRAFFIC, Received};
 use crate::{
     config::Config,
     content::{
@@ -36,7 +38,6 @@ use crate::{
     links::peers::{Link, Links},
     message::Message,
     output::{Action, UnlinkReason},
-    place::tier::Tier,
     stats::Traffic,
     swarm::{candidate::Teller, discovery::Discovery, pursuit::Pursuit},
     time::Timestamp,
@@ -57,7 +58,7 @@ pub struct Swarm {
     /// Runs that we have not told the neighbours of.
     fresh: Vec<RunIndex>,
     /// `None`: nothing came yet.
-    traffic: Option<Box<Traffic>>,
+    received: Option<Box<Received>>,
     wasted: u64,
     goal: Goal,
     exchange_peers: bool,
@@ -67,10 +68,6 @@ pub struct Swarm {
     /// taken for an answer to one of its own.
     next_request: u32,
 }
-
-/// Traffic of a swarm that has received nothing.
-static NO_TRAFFIC: Traffic =
-    Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0, imported: 0, imported_late: 0 };
 
 /// A content whose manifest is known.
 #[derive(Debug)]
@@ -118,7 +115,7 @@ impl Swarm {
             upload: Upload::default(),
             timers: Timers::default(),
             fresh: Vec::new(),
-            traffic: None,
+            received: None,
             wasted: 0,
             goal: Goal::Forever,
             exchange_peers: false,
@@ -423,7 +420,7 @@ impl Swarm {
 
     /// Payload received, in bytes, by source; duplicates included.
     pub fn traffic(&self) -> &Traffic {
-        self.traffic.as_deref().unwrap_or(&NO_TRAFFIC)
+        self.received.as_ref().map_or(&NO_TRAFFIC, |received| &received.traffic)
     }
 
     /// Payload sent, in bytes.
@@ -485,7 +482,7 @@ impl Swarm {
     pub fn heap_bytes(&self) -> usize {
         let parts = [
             size_of::<Swarm>(),
-            self.traffic.as_ref().map_or(0, |_| size_of::<Traffic>()),
+            self.received.as_ref().map_or(0, |received| received.heap_bytes()),
             self.pursuit.as_ref().map_or(0, |pursuit| pursuit.heap_bytes()),
             self.timers.heap_bytes(),
             self.links.heap_bytes(),

@@ -4,7 +4,7 @@
 //! are refused; requests accepted before are still served.
 
 mod choker;
-mod offers;
+pub(crate) mod offers;
 pub mod queue;
 pub(crate) mod slots;
 mod trials;
@@ -24,7 +24,7 @@ use crate::{
     output::Action,
     place::{locality::Locality, tier::Tier},
     time::Timestamp,
-    upload::{choker::Round, offers::Offers, trials::Trials},
+    upload::{choker::Round, trials::Trials},
     view::View,
 };
 
@@ -52,8 +52,6 @@ pub(crate) struct Upload {
     interested: u16,
     /// Slots that were given and not used yet.
     trials: Trials,
-    /// Who was told that our uplink is idle. `None`: it never was.
-    offers: Option<Box<Offers>>,
     /// Slots this content may use while all contents together want more than there are.
     quota: Quota,
     /// The window in which neighbours last grew idler, and whether one gave way in it.
@@ -182,7 +180,6 @@ impl Upload {
         self.unchoked = self.unchoked.saturating_sub((!link.is_choked()).into());
         self.interested = self.interested.saturating_sub(link.is_interested().into());
         self.trials.end(link.peer);
-        self.offers.iter_mut().for_each(|offers| offers.forget(link.peer));
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
@@ -328,15 +325,6 @@ impl Upload {
         }
     }
 
-    /// Looks whether our uplink is idle, and tells neighbours outside of our group. `runs`: of the
-    /// content.
-    pub(crate) fn offer(&mut self, ctx: &mut Context<'_>, links: &Links, runs: u32) {
-        let in_group = ctx.locality.asn.is_some() && ctx.config.nearness.one_copy_in;
-        if in_group && !ctx.config.is_origin {
-            self.offers.get_or_insert_default().look(ctx, links, runs);
-        }
-    }
-
     /// A neighbour asks for a run. The flag in `wanted`: no other run will do.
     pub(crate) fn on_wanted(
         &mut self,
@@ -352,7 +340,6 @@ impl Upload {
         self.trials.end(peer);
         match self.decide(ctx, links, have, peer, wanted) {
             Ok(run) => {
-                self.offers.iter_mut().for_each(|offers| offers.on_wanted(peer));
                 if let Some(link) = links.get_mut(peer) {
                     link.uploads = link.uploads.saturating_add(1);
                 }
@@ -440,7 +427,6 @@ impl Upload {
         let steering = self.steering.as_ref();
         let steering =
             steering.map_or(0, |book| [book.0.heap_bytes(), book.1.heap_bytes(), 64].into_iter().sum());
-        let offers = self.offers.as_ref().map_or(0, |offers| offers.heap_bytes());
-        [self.trials.heap_bytes(), steering, offers].into_iter().sum()
+        self.trials.heap_bytes().saturating_add(steering)
     }
 }

@@ -334,6 +334,7 @@ impl Driver {
         let directory = hello.directory && asks_directories && !self.asks_by_another_name(key, peer);
         let about = Neighbour { near, origin: hello.origin, directory, manifest: true, web_seed: false };
         self.input(key, Event::Linked { peer, about });
+        self.tell_round_trip(key, peer);
         Ok(())
     }
 

@@ -27,6 +27,7 @@ pub(crate) mod pilot;
 mod rate;
 mod readers;
 mod report;
+mod round_trips;
 mod slot_wait;
 mod slow;
 mod storing;

@@ -260,6 +260,11 @@ impl Dht {
     }
 }
 
+/// The moment so long after another one; that one itself if there is none so late.
+fn after(from: Instant, time: Duration) -> Instant {
+    from.checked_add(time).unwrap_or(from)
+}
+
 fn kad_config() -> kad::Config {
     let mut config = kad::Config::new(PROTOCOL);
     config

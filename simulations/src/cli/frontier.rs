@@ -106,6 +106,10 @@ fn split(layouts: &[Layout], judged: Vec<Option<Judged>>) -> (Vec<Judged>, Vec<S
 /// A figure of a layout, and what it may be at most. `None`: nothing is wanted of it.
 type Figure = (&'static str, fn(&Judged) -> f64, Option<f64>);
 
+/// What the worst layouts are named by.
+const WORST_TIME: Figure = ("time", Judged::worst_time, None);
+const WORST_EXCESS: Figure = ("imports", Judged::worst_excess, None);
+
 const FIGURES: [Figure; 7] = [
     ("slowest group, x its time by random choice", Judged::worst_time, Some(TIME_GOAL)),
     ("last peer, x random choice", |it| it.time, Some(TIME_GOAL)),
@@ -133,9 +137,7 @@ fn text(judged: &[Judged], worst: usize) -> String {
         rows.push(row);
     }
     let mut text = chart(&rows);
-    let orders: [(&str, fn(&Judged) -> f64); 2] =
-        [("time", Judged::worst_time), ("imports", Judged::worst_excess)];
-    for (name, of) in orders {
+    for (name, of, _) in [WORST_TIME, WORST_EXCESS] {
         let mut sorted: Vec<&Judged> = judged.iter().collect();
         sorted.sort_by(|a, b| of(b).total_cmp(&of(a)));
         for layout in sorted.into_iter().take(worst) {

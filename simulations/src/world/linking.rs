@@ -20,6 +20,9 @@ use super::{
 /// One way, in which a link begins: TCP and TLS take a round trip each, and the hello half of one.
 const WAYS_TO_LINK: u32 = 3;
 
+/// Engines are told of round trips that are no shorter.
+const FAR: Duration = Duration::from_millis(50);
+
 impl World {
     /// Whether `a` has a link to `b`.
     pub(super) fn are_linked(&self, a: PeerKey, b: PeerKey) -> bool {
@@ -85,6 +88,10 @@ impl World {
         // Two peers may have dialled each other; the second link is one too many for both.
         if self.peer_mut(me).begin_link(Link { peer, number, heard, open: 0 }) {
             self.event(me, peer, Event::Linked { peer, about });
+            let rtt = 2 * self.latency(me, peer);
+            if rtt >= FAR {
+                self.event(me, peer, Event::Rtt { peer, rtt });
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::{
     content::{layout::RunIndex, run_set::RunSet},
-    id::{PeerKey, ReaderId},
+    id::ReaderId,
     input::Reading,
     origin::top_up::{BUFFER_WANTED, TopUp},
     saturate::{to_u8, to_u32},
@@ -34,8 +34,8 @@ const BEGUN_AFTER: Duration = Duration::from_secs(1);
 /// One request in so many is for anything at all while enough is here for the readers, so that those who read the same
 /// help each other at every place.
 const OUTSIDE_EVERY: u8 = 5;
-/// Round trips that are remembered.
-const TRIPS_MAX: usize = 1_024;
+/// Late imports that are on their way and remembered.
+const LATE_IMPORTS_MAX: usize = 1_024;
 
 /// One reader.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +110,6 @@ pub(crate) struct Deadlines {
     alone_near: RunSet,
     run_bytes: u64,
     looked: Timestamp,
-    /// In milliseconds, by peer.
-    trips: Vec<(PeerKey, u32)>,
     /// Requests in a row that were for the windows.
     inside: u8,
     /// Runs that were asked for beyond a border of our groups, out of turn.
@@ -129,7 +127,6 @@ impl Deadlines {
             alone_near: RunSet::empty(runs),
             run_bytes: u64::from(run_bytes.max(1)),
             looked: now,
-            trips: Vec::new(),
             inside: 0,
             late_imports: Vec::new(),
             top_up: TopUp::default(),
@@ -289,7 +286,7 @@ impl Deadlines {
 
     /// A run was asked for beyond a border, out of turn.
     pub(crate) fn note_late_import(&mut self, run: RunIndex) {
-        if !self.late_imports.contains(&run) && self.late_imports.len() < TRIPS_MAX {
+        if !self.late_imports.contains(&run) && self.late_imports.len() < LATE_IMPORTS_MAX {
             self.late_imports.push(run);
         }
     }
@@ -298,27 +295,6 @@ impl Deadlines {
     pub(crate) fn take_late_import(&mut self, run: RunIndex) -> bool {
         let at = self.late_imports.iter().position(|&late| late == run);
         at.map(|at| self.late_imports.swap_remove(at)).is_some()
-    }
-
-    /// How long a peer takes to answer a message, as far as is known.
-    pub(crate) fn on_trip(&mut self, peer: PeerKey, rtt: Duration) {
-        let millis = to_u32(rtt.as_millis());
-        match self.trips.binary_search_by_key(&peer, |&(peer, _)| peer) {
-            Ok(at) => self.trips[at].1 = millis,
-            Err(at) if self.trips.len() < TRIPS_MAX => self.trips.insert(at, (peer, millis)),
-            Err(_) => {}
-        }
-    }
-
-    /// A neighbour is gone.
-    pub(crate) fn forget(&mut self, peer: PeerKey) {
-        self.trips.retain(|&(known, _)| known != peer);
-    }
-
-    /// There and back. Zero if it is not known.
-    pub(crate) fn trip(&self, peer: PeerKey) -> Duration {
-        let at = self.trips.binary_search_by_key(&peer, |&(peer, _)| peer);
-        Duration::from_millis(at.map_or(0, |at| self.trips[at].1.into()))
     }
 
     /// What may be asked of origins.
@@ -353,7 +329,6 @@ impl Deadlines {
             size_of::<Deadlines>(),
             self.readers.capacity().saturating_mul(size_of::<Reader>()),
             size_of_val(self.window.words()).saturating_mul(3),
-            self.trips.capacity().saturating_mul(size_of::<(PeerKey, u32)>()),
             self.late_imports.capacity().saturating_mul(size_of::<RunIndex>()),
         ];
         parts.into_iter().fold(0, usize::saturating_add)

@@ -71,13 +71,6 @@ impl Download {
         }
     }
 
-    /// Somebody takes so long to answer a message.
-    pub(crate) fn on_trip(&mut self, peer: PeerKey, rtt: Duration) {
-        if let Some(deadlines) = &mut self.deadlines {
-            deadlines.on_trip(peer, rtt);
-        }
-    }
-
     /// A tick has passed for readers.
     pub(crate) fn look_at_readers(&mut self, ctx: &Context<'_>, links: &Links, have: &RunSet) {
         let Some(deadlines) = &mut self.deadlines else { return };
@@ -137,7 +130,7 @@ impl Download {
 
     /// Seconds that a neighbour takes for one more run.
     fn expected(&self, link: &Link) -> f32 {
-        let trip = self.deadlines.as_ref().map_or(Duration::ZERO, |it| it.trip(link.peer)).as_secs_f32();
+        let trip = self.trips.of(link.peer).as_secs_f32();
         match link.rate < 1.0 {
             true => STRANGER_SECONDS + trip,
             false => link.seconds_to_answer(self.run_bytes) + trip,
@@ -205,7 +198,7 @@ impl Download {
         let request = *self.requests.iter().find(|request| request.run == run)?;
         let deadlines = self.deadlines.as_mut()?;
         let due = deadlines.due(ctx.now, run).unwrap_or(Duration::MAX);
-        let doubled = request.is_coming() || due <= deadlines.trip(request.peer);
+        let doubled = request.is_coming() || due <= self.trips.of(request.peer);
         deadlines.note_rescue(doubled);
         self.withdraw(ctx, links, run, TakenBack::Due)
     }

@@ -13,6 +13,8 @@ use crate::{
     origin::rule::{Allowance, LATE_RATIO, LATE_SECONDS},
 };
 
+/// Round trips for which requests to a neighbour last, beyond the usual time.
+const TRIPS_AHEAD: f32 = 2.0;
 /// Requests of small runs are many: as many bytes as this may always be asked for ahead.
 const AHEAD_BYTES_MIN: u64 = 4 << 20;
 /// Who takes so many seconds for a run is late however slow the origins are: anybody may say that it is one.
@@ -52,7 +54,11 @@ impl Download {
             }
             link.rate = rate_after(link, seconds, self.run_bytes);
             link.inflow.end_tick();
-            let ahead = link.rate * ctx.config.requests.horizon.as_secs_f32() / self.run_bytes as f32;
+            // An answer takes a round trip to come, and the next request one to go: whoever is far away
+            // is asked for as much more.
+            let trips = TRIPS_AHEAD * self.trips.of(link.peer).as_secs_f32();
+            let horizon = ctx.config.requests.horizon.as_secs_f32() + trips;
+            let ahead = link.rate * horizon / self.run_bytes as f32;
             // Its rate is low because of our pauses. Were it asked for less because of that, it would become lower still.
             let min = if link.is_web_seed() && link.wants_few_requests() { to_server.min(max) } else { min };
             link.depth = match link.rate > 0.0 {

@@ -31,7 +31,8 @@ impl Download {
             theirs.word(at) & wanted & !have.words()[at]
         };
         let idle = |at: usize| lacking(at) & !self.requests.busy().words()[at];
-        let any = |of: &dyn Fn(usize) -> u64| (0..theirs.words()).any(|at| of(at) != 0);
+        let words = theirs.words();
+        let any = |of: &Runs<'_>| any(words, of);
         let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
         match () {
             () if self.disk_full || self.is_complete() => Unasked::Idle,
@@ -41,18 +42,25 @@ impl Download {
             () if self.is_refused(now, link) => Unasked::Refused,
             () if !any(&idle) => Unasked::Busy,
             () if link.is_origin() => Unasked::Spared,
-            () => gate.map_or(Unasked::Between, |group| shut(group, &any, &idle)),
+            () => gate.map_or(Unasked::Between, |group| shut(group, words, &idle)),
         }
     }
 }
 
+/// Sets of 64 runs, by the number of their word.
+type Runs<'a> = dyn Fn(usize) -> u64 + 'a;
+
+/// Whether there is any run in these words.
+fn any(words: usize, of: &Runs<'_>) -> bool {
+    (0..words).any(|at| of(at) != 0)
+}
+
 /// Why a group asks nobody outside for any of these runs.
-fn shut(group: &Group, any: &dyn Fn(&dyn Fn(usize) -> u64) -> bool, idle: &dyn Fn(usize) -> u64) -> Unasked {
-    let among = |set: &RunSet| any(&|at| idle(at) & set.words()[at]);
+fn shut(group: &Group, words: usize, idle: &Runs<'_>) -> Unasked {
     match () {
-        () if among(group.open()) => Unasked::Between,
-        () if any(&|at| idle(at) & !group.here().words()[at]) => Unasked::Turn,
-        () if any(&|at| idle(at) & !group.inside().words()[at]) => Unasked::Announced,
+        () if any(words, &|at| idle(at) & group.open().words()[at]) => Unasked::Between,
+        () if any(words, &|at| idle(at) & !group.here().words()[at]) => Unasked::Turn,
+        () if any(words, &|at| idle(at) & !group.inside().words()[at]) => Unasked::Announced,
         () => Unasked::Inside,
     }
 }

@@ -56,7 +56,7 @@ const STILL_TICKS: u8 = 8;
 const BEHIND_SHARE: u32 = 10;
 /// A group that is not behind takes one in so many runs of the content like that, all members
 /// together.
-const IDLE_SHARE: u32 = 4;
+const IDLE_SHARE: u32 = 10;
 
 /// Up to this many members among our neighbours, ourselves included, hearsay has a bound (see
 /// [`HEARSAY_MAX`]). A directory names fifty members in each answer, so in a group that is as large

@@ -243,11 +243,12 @@ impl Groups {
             };
             let delivers = |link: &&Link| link.is_member(ring) && !link.is_stalled(run_bytes);
             let serves = |link: &&Link| link.is_member(ring) && link.is_counted();
-            let of_members =
-                ordinary().filter(|link| link.is_member(ring)).filter_map(|link| ctx.map(link.peer));
-            let held = of_members.map(|theirs| theirs.count()).chain([have.count()]);
-            let (all, count) =
-                held.fold((0_u64, 0), |(all, count), one| (all.saturating_add(one.into()), count + 1));
+            // A member that serves nobody may say that it holds everything.
+            let counted = ordinary().filter(|link| link.is_member(ring) && link.is_counted());
+            let of_members = counted.filter_map(|link| ctx.map(link.peer));
+            let held: Vec<u64> =
+                of_members.map(|theirs| theirs.count()).chain([have.count()]).map(u64::from).collect();
+            let mean = held.iter().sum::<u64>().checked_div(held.len() as u64).unwrap_or(0);
             let survey = Survey {
                 ranks: &ranks,
                 mine: have,
@@ -255,7 +256,7 @@ impl Groups {
                 served: &union(&mut ordinary().filter(serves)),
                 slots: ctx.config.upload.slots,
                 beyond: &union(&mut beyond()),
-                mean: to_u32(usize::try_from(all.checked_div(count).unwrap_or(0)).unwrap_or(usize::MAX)),
+                mean: to_u32(usize::try_from(mean).unwrap_or(usize::MAX)),
                 came,
             };
             let fresh = || Box::new(Group::new(have.runs()));

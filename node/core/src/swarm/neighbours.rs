@@ -312,6 +312,7 @@ impl Swarm {
         }
         let counted = theirs.filter(|_| !link.is_origin());
         self.upload.on_unlinked(&link, counted, self.links.is_empty());
+        self.received.iter_mut().for_each(|received| received.offers.forget(peer));
         if self.links.is_empty() {
             self.timers.stop(Wake::Choke);
             self.timers.stop(Wake::Trial);
@@ -361,12 +362,7 @@ impl Swarm {
                 link.set_choking_us(false);
                 self.fill(ctx, peer);
             }
-            Message::Idle(is_idle) => {
-                if let Some(download) = &mut self.download {
-                    download.groups().on_idle(peer, is_idle);
-                    self.fill(ctx, peer);
-                }
-            }
+            Message::Idle(is_idle) => self.handle_idle(ctx, peer, is_idle),
             Message::Importing(runs) => {
                 if let Some(download) = &mut self.download {
                     download.on_importing(ctx, &mut self.links, peer, &runs);

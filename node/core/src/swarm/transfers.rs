@@ -38,6 +38,7 @@ impl Swarm {
     ) {
         let Some(held) = &self.content else { return };
         self.upload.on_wanted(ctx, &mut self.links, &held.have, (peer, upload), wanted);
+        self.received.iter_mut().for_each(|received| received.offers.on_wanted(peer));
     }
 
     pub(super) fn handle_upload_ended(
@@ -55,15 +56,6 @@ impl Swarm {
             ctx.strikes.note_use(ctx.now, ctx.maps, peer);
         }
         self.check_goal(ctx);
-    }
-
-    /// Says to neighbours outside of our group whether our uplink is idle. Who has brought all runs
-    /// along has nothing to catch up with: others take their turns at it.
-    pub(super) fn offer_uplink(&mut self, ctx: &mut Context<'_>) {
-        let Some(held) = &self.content else { return };
-        if self.download.is_some() || self.next_request > 0 {
-            self.upload.offer(ctx, &self.links, held.layout.runs());
-        }
     }
 
     pub(super) fn handle_coming(&mut self, ctx: &Context<'_>, peer: PeerKey, request: RequestId) {
@@ -95,7 +87,7 @@ impl Swarm {
         };
         let imported = if link.is_some_and(Link::is_foreign) { bytes } else { 0 };
         let is_late = self.download.as_mut().is_some_and(|download| download.take_late_import(run));
-        let traffic = self.traffic.get_or_insert_default();
+        let traffic = &mut self.received.get_or_insert_default().traffic;
         traffic.add(giver, u64::from(bytes));
         traffic.imported = traffic.imported.saturating_add(imported.into());
         let late = if is_late { imported } else { 0 };

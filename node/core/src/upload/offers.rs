@@ -44,7 +44,7 @@ pub(crate) struct Offers {
 
 impl Offers {
     pub(crate) fn heap_bytes(&self) -> usize {
-        size_of::<Offers>().saturating_add(self.told.capacity().saturating_mul(size_of::<Told>()))
+        self.told.capacity().saturating_mul(size_of::<Told>())
     }
 
     /// A neighbour is gone.

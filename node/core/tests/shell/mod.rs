@@ -1,6 +1,7 @@
 //! A shell that knows what an engine may ask of it, and checks every output against that knowledge.
 //! It keeps the contract of [`nearcast_core::input`], and lets its owner break everything else.
 
+mod said;
 pub(crate) mod step;
 
 use std::{
@@ -419,27 +420,6 @@ impl Shell {
 
     fn linked(&mut self, key: ContentKey, peer: PeerKey) -> &mut Link {
         self.links.get_mut(&(key, peer)).unwrap_or_else(|| panic!("{peer:?} is not linked"))
-    }
-
-    fn sent(&mut self, key: ContentKey, peer: PeerKey, message: Message) {
-        let have = self.contents[&key].have.clone();
-        let link = self.linked(key, peer);
-        match message {
-            Message::Have(runs) => assert!(runs.iter().all(|&run| have.contains(run)), "told of, not held"),
-            Message::Lost(runs) => assert!(runs.iter().all(|&run| !have.contains(run)), "lost, and held"),
-            Message::Importing(runs) => assert!(!runs.is_empty(), "says nothing"),
-            Message::Interested(interested) => {
-                assert_ne!(std::mem::replace(&mut link.interests_us, interested), interested, "no news");
-            }
-            Message::Choke => assert!(std::mem::take(&mut link.unchoked), "choked twice"),
-            Message::Unchoke => assert!(!std::mem::replace(&mut link.unchoked, true), "unchoked twice"),
-            Message::Idle(is_idle) => {
-                assert_ne!(std::mem::replace(&mut link.is_offered, is_idle), is_idle, "no news");
-                let offered = self.links.iter().filter(|(at, link)| at.0 == key && link.is_offered);
-                assert!(offered.count() <= 2, "an idle uplink is offered to few");
-            }
-            Message::Peers(peers) => assert!(!peers.contains(&peer), "told of itself"),
-        }
     }
 
     fn announced(&mut self, key: ContentKey, runs: &[RunIndex]) {

@@ -31,7 +31,7 @@ use crate::{
 pub(super) fn later(message: &impl Message) -> Vec<u8> {
     use prost::encoding::{WireType, encode_key, encode_varint};
     let mut bytes = message.encode_to_vec();
-    for tag in [9, 15, 16, 300, 70_000] {
+    for tag in [15, 20, 24, 300, 70_000] {
         encode_key(tag, WireType::Varint, &mut bytes);
         encode_varint(u64::MAX, &mut bytes);
         encode_key(tag + 1, WireType::LengthDelimited, &mut bytes);

@@ -81,7 +81,7 @@ impl NetworkBehaviour for Dht {
                 let is_inbound = new.endpoint.is_listener();
                 self.links.insert(new.connection_id, Link { peer: new.peer_id, remote, is_inbound });
             }
-            FromSwarm::ConnectionClosed(closed) => _ = self.links.remove(closed.connection_id),
+            FromSwarm::ConnectionClosed(closed) => self.links.remove(closed.connection_id),
             _ => {}
         }
         self.kad.on_swarm_event(event);

@@ -96,7 +96,7 @@ pub(super) struct Queries {
 impl Queries {
     /// Whether more may begin.
     pub(super) fn has_room(&self) -> bool {
-        self.by_id.len() + self.meetings.len() < UNDER_WAY_MAX
+        self.by_id.len().saturating_add(self.meetings.len()) < UNDER_WAY_MAX
     }
 
     pub(super) fn insert(&mut self, id: QueryId, query: Query) {

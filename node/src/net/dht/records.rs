@@ -23,7 +23,10 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-use super::places::{addresses_of, id_of};
+use super::{
+    after,
+    places::{addresses_of, id_of},
+};
 
 /// Records of others, and keys under which we stand ourselves. Values are not kept at all.
 pub(crate) struct Records {
@@ -105,7 +108,7 @@ impl RecordStore for Records {
             Some(ProviderRecord {
                 key: key.clone(),
                 provider: id_of(&record.name)?,
-                expires: Some(self.origin + Duration::from_nanos(record.expires.as_nanos())),
+                expires: Some(after(self.origin, Duration::from_nanos(record.expires.as_nanos()))),
                 addresses: addresses_of(&record.endpoint),
             })
         });

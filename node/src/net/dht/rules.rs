@@ -25,7 +25,7 @@ use nearcast_core::{
 };
 
 use super::{
-    Dht, Found, Link, Order,
+    Dht, Found, Link, Order, after,
     places::{addresses_of, as_seen, endpoint_of, id_of, name_of},
     queries::{LOOK_UP_MAX, MEET_MAX, MORE_MAX, Meeting, PROVIDE_MAX, Query},
 };
@@ -49,12 +49,12 @@ impl Dht {
                     return;
                 }
                 let id = self.kad.get_providers(RecordKey::new(&key.0));
-                let until = Instant::now() + LOOK_UP_MAX;
+                let until = after(Instant::now(), LOOK_UP_MAX);
                 self.queries.insert(id, Query::LookUp { found, enough, until, reply });
             }
             Order::Provide { key, reply } => match self.kad.start_providing(RecordKey::new(&key.0)) {
                 Ok(id) if self.queries.has_room() => {
-                    let until = Instant::now() + PROVIDE_MAX;
+                    let until = after(Instant::now(), PROVIDE_MAX);
                     self.queries.insert(id, Query::Provide { until, reply });
                 }
                 _ => _ = reply.send(None),
@@ -73,7 +73,7 @@ impl Dht {
                 }
                 let opts = DialOpts::peer_id(peer).addresses(addresses).build();
                 self.pending.push_back(ToSwarm::Dial { opts });
-                self.queries.meet(Meeting { peer, until: Instant::now() + MEET_MAX, reply });
+                self.queries.meet(Meeting { peer, until: after(Instant::now(), MEET_MAX), reply });
             }
             Order::Join { peer, address } => self.join(peer, address),
             Order::Nodes { reply } => _ = reply.send(self.nodes()),
@@ -204,7 +204,7 @@ impl Dht {
             }
         }
         if !found.directories.is_empty() && *enough < RECORDS_ENOUGH {
-            *until = (*until).min(Instant::now() + MORE_MAX);
+            *until = (*until).min(after(Instant::now(), MORE_MAX));
         }
         if found.directories.len() >= *enough
             && let Some(mut query) = self.kad.query_mut(&id)
@@ -340,15 +340,15 @@ impl Dht {
             }
         }
         if now >= self.chores.looked {
-            self.chores.looked = now + LOOK_PAUSE;
+            self.chores.looked = after(now, LOOK_PAUSE);
             self.look_through();
         }
         if now >= self.chores.bootstrapped && !self.table.is_empty() {
-            self.chores.bootstrapped = now + BOOTSTRAP_PAUSE;
+            self.chores.bootstrapped = after(now, BOOTSTRAP_PAUSE);
             // It fails only if the table is empty.
             let _ = self.kad.bootstrap();
         }
-        let next = self.chores.looked.min(now + LOOK_PAUSE);
+        let next = self.chores.looked.min(after(now, LOOK_PAUSE));
         self.queries.next_end().map_or(next, |end| end.min(next))
     }
 

@@ -307,7 +307,10 @@ impl World {
                 peer.note_answer(from);
                 let is_new = peer.gain(run);
                 self.note_stored(me, from, bytes);
-                self.note_import(me, request, run, is_new);
+                // Engines do not know any more where somebody was whose link has ended.
+                if self.peer(me).link(from).is_some() {
+                    self.note_import(me, request, run, is_new);
+                }
                 self.pull_from(me, from);
                 self.event(me, from, Event::RunStored { peer: from, request, run });
             }

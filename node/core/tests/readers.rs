@@ -224,7 +224,7 @@ fn an_origin_leaves_to_slow_peers_what_they_bring_in_time() {
     }
     // Sixty runs were read in half a minute. The buffer takes 24.
     assert!(from_origin < 45, "{from_origin} runs of the origin's");
-    let left = shell.swarm(CONTENT).and_then(|swarm| swarm.have()).map(|have| have.count());
+    let left = shell.swarm(CONTENT).and_then(|swarm| swarm.have()).map(nearcast_core::run_set::RunSet::count);
     assert!(left.is_some_and(|have| have < 200), "the rest is not fetched from the origin: {left:?}");
 }
 

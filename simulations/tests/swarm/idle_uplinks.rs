@@ -11,8 +11,8 @@ use nearcast_sim::{
 const LAYOUTS: u64 = 21;
 
 fn summary(layout: &Layout, more: &[&str]) -> Summary {
-    let scenario = scenario(layout, more.iter().copied()).unwrap();
-    run(&scenario, layout.seed, &RunOptions::default(), &mut |_| ()).unwrap().summary
+    let scenario = scenario(layout, more.iter().copied()).expect("a layout is valid");
+    run(&scenario, layout.seed, &RunOptions::default(), &mut |_| ()).expect("a layout runs").summary
 }
 
 fn middle(judged: &[Judged], of: impl Fn(&Judged) -> f64) -> f64 {

@@ -265,7 +265,6 @@ impl Group {
     }
 
     /// Runs that some member holds who delivers.
-    #[cfg(feature = "reasons")]
     pub(crate) fn inside(&self) -> &RunSet {
         &self.inside
     }

@@ -4,7 +4,7 @@
 //! the age of the last sign of life of each ("bottom-k" sketches; Cohen 1997). All of one network agree on the lowest
 //! marks after a few rounds of gossip, however many supernodes there are. Two networks share none.
 //!
-//! Invariants: at most [`MARKS_MAX`] marks, ascending; of those that we only heard of, at most [`MARKS_PER_TELLER_MAX`]
+//! Invariants: at most [`MARKS_MAX`] marks, ascending; of those that we only heard of, at most `MARKS_PER_TELLER_MAX`
 //! by the word of one teller. So whoever invents supernodes fills a third of our sketch, and needs three liars to hide
 //! an island.
 

@@ -25,6 +25,7 @@ mod run;
 mod screen;
 mod show;
 mod source;
+mod verdict;
 mod words;
 
 use std::ffi::OsString;

@@ -15,7 +15,7 @@ use nearcast_sim::{
 };
 use serde_json::json;
 
-use super::{chart::chart, error::CliError, interrupt::Interrupts, screen::Screen, source};
+use super::{chart::chart, error::CliError, interrupt::Interrupts, screen::Screen, source, verdict::verdict};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -98,7 +98,7 @@ impl Overlay {
                 many => chart(&table(&singles, many)),
             });
         }
-        verdict(&figures, screen)
+        verdict(figures.iter().map(|run| (&run.checks, run.again.as_str())), screen)
     }
 
     /// Writes or prints one run as soon as it is there.
@@ -207,21 +207,4 @@ fn table(singles: &[Single], figures: &[OverlayFigures]) -> Vec<Vec<String>> {
         ]);
     }
     rows
-}
-
-/// Names every check that failed, with the command that repeats its run.
-fn verdict(figures: &[OverlayFigures], screen: &Screen) -> Result<(), CliError> {
-    let mut runs = 0;
-    for run in figures {
-        let failed: Vec<&str> =
-            run.checks.iter().filter(|(_, held)| !**held).map(|(name, _)| name.as_str()).collect();
-        if !failed.is_empty() {
-            runs += 1;
-            screen.warn(&format!("failed: {}; exactly this run again:\n  {}", failed.join(", "), run.again));
-        }
-    }
-    match runs {
-        0 => Ok(()),
-        some => Err(CliError::Failed(format!("a check failed in {some} of {} runs", figures.len()))),
-    }
 }

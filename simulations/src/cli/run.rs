@@ -23,6 +23,7 @@ use nearcast_sim::{
 pub(super) use self::job::{How, Job};
 use super::{
     crowd, error::CliError, interrupt::Interrupts, progress::Progress, screen::Screen, source::Source,
+    verdict::verdict,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -136,7 +137,8 @@ impl Run {
             screen.say(&format!("{} shows it", self.out.join(report::REPORT_FILE).display()));
         }
         self.print(&summaries, screen);
-        verdict(&jobs, &summaries, screen)
+        let runs = jobs.iter().zip(&summaries);
+        verdict(runs.map(|(job, summary)| (&summary.checks, job.again.as_str())), screen)
     }
 
     fn print(&self, summaries: &[Summary], screen: &Screen) {
@@ -147,23 +149,6 @@ impl Run {
             (false, [one]) => screen.data(&results::one(one)),
             (false, many) => screen.data(&results::many(many)),
         }
-    }
-}
-
-/// Names every check that failed, with the command that repeats its run.
-fn verdict(jobs: &[Job], summaries: &[Summary], screen: &Screen) -> Result<(), CliError> {
-    let mut runs = 0;
-    for (job, summary) in jobs.iter().zip(summaries) {
-        let failed: Vec<&str> =
-            summary.checks.iter().filter(|(_, held)| !**held).map(|(name, _)| name.as_str()).collect();
-        if !failed.is_empty() {
-            runs += 1;
-            screen.warn(&format!("failed: {}; exactly this run again:\n  {}", failed.join(", "), job.again));
-        }
-    }
-    match runs {
-        0 => Ok(()),
-        some => Err(CliError::Failed(format!("a check failed in {some} of {} runs", jobs.len()))),
     }
 }
 

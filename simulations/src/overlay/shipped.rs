@@ -1,7 +1,10 @@
 //! The scenarios of the overlay that come with the simulator.
 
 use super::scenario::OverlayScenario;
-use crate::scenario::{ScenarioError, nearest::nearest, shipped::Shipped};
+use crate::scenario::{
+    ScenarioError,
+    shipped::{Shipped, text_of},
+};
 
 macro_rules! shipped {
     ($($name:literal)*) => {
@@ -25,15 +28,7 @@ pub const SHIPPED: &[Shipped] = shipped![
 /// # Errors
 /// If none that comes with the simulator has it.
 pub fn find(name: &str) -> Result<OverlayScenario, ScenarioError> {
-    let names = || SHIPPED.iter().map(|shipped| shipped.name);
-    match SHIPPED.iter().find(|shipped| shipped.name == name) {
-        Some(shipped) => OverlayScenario::parse(shipped.text),
-        None => Err(ScenarioError::NoScenario {
-            name: name.to_owned(),
-            nearest: nearest(name, names()).map(str::to_owned),
-            known: names().collect::<Vec<_>>().join(", "),
-        }),
-    }
+    OverlayScenario::parse(text_of(SHIPPED, name)?)
 }
 
 #[cfg(test)]

@@ -53,15 +53,18 @@ pub const SHIPPED: &[Shipped] = shipped![
 /// # Errors
 /// If none that comes with the simulator has it.
 pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
-    let names = || SHIPPED.iter().map(|shipped| shipped.name);
-    match SHIPPED.iter().find(|shipped| shipped.name == name) {
-        Some(shipped) => Scenario::parse(shipped.text),
-        None => Err(ScenarioError::NoScenario {
-            name: name.to_owned(),
-            nearest: nearest(name, names()).map(str::to_owned),
-            known: names().collect::<Vec<_>>().join(", "),
-        }),
-    }
+    Scenario::parse(text_of(SHIPPED, name)?)
+}
+
+/// The text of the one of these that has this name.
+pub(crate) fn text_of(all: &[Shipped], name: &str) -> Result<&'static str, ScenarioError> {
+    let names = || all.iter().map(|shipped| shipped.name);
+    let named = all.iter().find(|shipped| shipped.name == name);
+    named.map(|shipped| shipped.text).ok_or_else(|| ScenarioError::NoScenario {
+        name: name.to_owned(),
+        nearest: nearest(name, names()).map(str::to_owned),
+        known: names().collect::<Vec<_>>().join(", "),
+    })
 }
 
 #[cfg(test)]

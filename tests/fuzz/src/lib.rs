@@ -15,9 +15,9 @@ mod registry;
 mod run_sets;
 
 /// The core's own tests use these modules, too.
-#[path = "../../../node/core/tests/byzantine/mod.rs"]
+#[path = "../../../node/core/tests/engine/byzantine/mod.rs"]
 mod byzantine_world;
-#[path = "../../../node/core/tests/shell/mod.rs"]
+#[path = "../../../node/core/tests/engine/shell/mod.rs"]
 mod shell;
 
 pub use nearcast_node::fuzzing::Target;

@@ -1,8 +1,5 @@
 //! A run that has begun to arrive stays with the neighbour that sends it, for a while.
 
-#[expect(dead_code, reason = "the shell serves other tests, too")]
-mod shell;
-
 use std::time::Duration;
 
 use nearcast_core::{
@@ -13,7 +10,8 @@ use nearcast_core::{
     output::Action,
     tier::Tier,
 };
-use shell::{Shell, bare_join};
+
+use crate::shell::{Shell, bare_join};
 
 const CONTENT: ContentKey = ContentKey(0);
 const SLOW: PeerKey = PeerKey(1);

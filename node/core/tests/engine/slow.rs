@@ -1,8 +1,5 @@
 //! Why a download is not faster is named, for each reason that can be made here.
 
-#[expect(dead_code, reason = "the shell serves other tests, too")]
-mod shell;
-
 use std::time::Duration;
 
 use nearcast_core::{
@@ -13,7 +10,8 @@ use nearcast_core::{
     slowness::{Seen, Slow},
     tier::Tier,
 };
-use shell::{Shell, bare_join};
+
+use crate::shell::{Shell, bare_join};
 
 const CONTENT: ContentKey = ContentKey(0);
 const PEER: PeerKey = PeerKey(1);

@@ -1,9 +1,6 @@
 //! What somebody reads while it comes is asked for in time, and first; what they do not read soon is
 //! not forgotten.
 
-#[expect(dead_code, reason = "the shell serves other tests, too")]
-mod shell;
-
 use std::time::Duration;
 
 use nearcast_core::{
@@ -17,7 +14,8 @@ use nearcast_core::{
     output::{Action, Why},
     tier::{Near, Tier},
 };
-use shell::{RUN_BYTES, Shell, bare_join};
+
+use crate::shell::{RUN_BYTES, Shell, bare_join};
 
 const CONTENT: ContentKey = ContentKey(0);
 const RUNS: u64 = 400;

@@ -1,7 +1,11 @@
-//! Steps in any order, checked by a shell that knows what an engine may ask of it.
+//! The engine through its door: steps in any order, checked by a shell that knows what an engine may
+//! ask of it; and stories of a few of its rules.
 
 mod byzantine;
+mod coming;
+mod readers;
 mod shell;
+mod slow;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -1,6 +1,11 @@
 //! `nearcast` without a command: the screen. [`crate::app`] does the work.
 
-use std::{env, path::Path, sync::Arc, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Args, CommandFactory, FromArgMatches};
 use nearcast_node::{Fetch, config::SeedGoal};
@@ -107,7 +112,9 @@ impl FullScreen {
         let layers = layers()?;
         let options = Options::of(&layers)?;
         let (state, opened) = open_state()?;
-        let folder = env::current_dir().unwrap_or_default().join(&options.output);
+        // Without the `.` that stands for the present folder.
+        let folder: PathBuf =
+            env::current_dir().unwrap_or_default().join(&options.output).components().collect();
         let mut model = Model::new(Terminal::size(), self.settings(&options, &folder, state.is_some()));
         opened.notices.into_iter().for_each(|notice| self.log.add(notice));
         let mut begin = model.open(opened.saved);
